@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # each name as itself: that makes it public to type checkers
     from debias.weighting.imblearn_sampler import LatentResampler as LatentResampler
     from debias.weighting.latent_weights import latent_weights as latent_weights
     from debias.weighting.sampling import WeightedSampler as WeightedSampler
+    from debias.weighting.shards import ShardWeights as ShardWeights
+    from debias.weighting.shards import shard_weights as shard_weights
     from debias.weighting.weights import SamplingWeights as SamplingWeights
 
 __version__ = "0.1.0"
@@ -49,6 +51,7 @@ _HOMES = {
         "debias.weighting.imblearn_sampler": "LatentResampler",
         "debias.weighting.latent_weights": "latent_weights",
         "debias.weighting.sampling": "WeightedSampler",
+        "debias.weighting.shards": "ShardWeights shard_weights",
         "debias.weighting.weights": "SamplingWeights",
     }.items()
     for name in names.split()

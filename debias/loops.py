@@ -16,6 +16,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import ParamSpec, TypeVar, no_type_check
 
@@ -33,6 +35,7 @@ T = TypeVar("T")
 NUDGE = 1e-6
 EACH, SUM, LARGEST = 0, 1, 2
 IN_CACHE = 64  # rows
+_ALONE = ContextVar("alone", default=False)
 
 
 def compiled(loop: Callable[P, R], *, any_order: bool = False) -> Callable[P, R]:
@@ -59,6 +62,7 @@ def in_threads(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
     way, and wait for each other longer than they work.
     """
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+    threads = 1 if _ALONE.get() else threads
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[R]] = deque()
         for piece in pieces:
@@ -67,6 +71,16 @@ def in_threads(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """In the block, pieces are done one at a time: other processes have the other cores."""
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
 
 
 @compiled

@@ -32,6 +32,7 @@ TORCH = {
     "seeding.py", "storage/artifacts.py", "weighting/sampling.py", "weighting/image_ratio.py",
     "weighting/matching.py", "pipeline/task.py",
 }  # fmt: skip
+DASK = {"pipeline/workers.py", "weighting/blocks.py"}
 TORCH_ROOMS = {"models", "training"}
 
 
@@ -88,7 +89,7 @@ def test_only_named_files_import_prefect_mlflow_and_torch(file):
     roots = {name.partition(".")[0] for name in imports(file)}
     assert "prefect" not in roots or room_of(file) == "flows"
     assert "mlflow" not in roots or name_of(file) == "tracking/mlflow_tracker.py"
-    assert not {"dask", "distributed"} & roots or name_of(file) == "pipeline/workers.py"
+    assert not {"dask", "distributed"} & roots or name_of(file) in DASK
     if roots & {"torch", "torchvision"}:
         assert room_of(file) in TORCH_ROOMS or name_of(file) in TORCH
 

@@ -436,3 +436,36 @@ def test_groups_of_another_collection_are_learned_there(embeddings):
         code, said, _ = weigh(*wrong)
         assert code == 2 or code == 6, said
         assert words in said
+
+
+@pytest.mark.slow
+def test_shards_become_shards_of_weights(embeddings):
+    pytest.importorskip("distributed", reason="debias[workers] is not installed")
+    Path("latents").mkdir()
+    z = np.load("z.npy")
+    for name, part in zip(("a", "b"), np.split(z, [700]), strict=True):
+        np.save(f"latents/{name}.npy", part)
+    code, said, _ = weigh("latents", "--workers", 2, "--out", "weights")
+    assert code == 0, said
+    found = np.concatenate([np.load(f"weights/{name}.npy") for name in ("a", "b")])
+    np.testing.assert_allclose(found, expected(embeddings) * ROWS, rtol=1e-12)
+    assert f"{ROWS:,} samples in 2 shards, 6 dimensions." in said
+    assert "Effective sample size 50.0%" in said
+    assert "Weights: weights (NAME.npy" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("z.npy", "z.csv"), 2, "2 files of embeddings are given"),
+        (("z.npy", "--workers", "2", "--label", "smiles"), 2, "--label: shards are weighed"),
+        (("z.npy", "--workers", "none"), 2, "a number of workers"),
+        (("z.npy", "--workers", "2", "--out", "z.csv"), 4, "is there already"),
+        (("nothing", "--workers", "1"), 3, "do not exist"),
+    ],
+)
+def test_what_shards_do_not_take_ends_in_one_paragraph(embeddings, arguments, status, words):
+    code, said, _ = weigh(*arguments)
+    assert code == status
+    assert words in said
+    assert not Path("weights").exists()

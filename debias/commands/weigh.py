@@ -1,22 +1,28 @@
 """``debias weigh``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from debias.commands.options import Joined, argument, command, option
 from debias.commands.screen import console, listed, say
+from debias.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NOT_OF_SHARDS = (
+    "label", "attributes", "reference", "elsewhere", "elsewhere_groups", "ids", "beside", "target",
+)  # fmt: skip
+
 
 class Weigh(Joined):
-    embeddings: Path = argument(
+    embeddings: list[str] = argument(
         "One row per sample: .npy, .npz, .parquet, .csv, .tsv or .jsonl. Of an encoder with a "
-        "posterior, such as a VAE, means and not draws."
+        "posterior, such as a VAE, means and not draws. With --workers shards: .npy, .parquet or "
+        ".zarr files, folders, patterns, s3://..."
     )
     label: str | None = option(
         "Class of each sample: weights are made within classes. A column of EMBEDDINGS, or a .csv, "
@@ -58,42 +64,75 @@ class Weigh(Joined):
     alpha: float = option("Smoothing of the density, above 0.", default=0.01)
     cap: float = option("Largest weight in multiples of the mean, above 1.", default=20.0)
     seed: int = option("Seed of every random choice, 0 or more.", default=0)
-    out: Path = option(
-        "Weights to write: .parquet or .csv; a picture goes beside it.",
-        default=Path("weights.parquet"),
+    workers: str | None = option(
+        "Weigh shards that no machine need hold: so many processes, or a Dask scheduler's address.",
+        "N|ADDRESS",
+    )  # fmt: skip
+    out: Path | None = option(
+        "Weights to write: .parquet or .csv; a picture goes beside it. Of shards a folder, with a "
+        ".npy file for each. [default: weights.parquet, weights]"
     )
 
 
 @command
 def weigh(given: Weigh) -> None:
     """Weigh embeddings that exist already, so that training sees more of what is rare."""
+    if given.workers is not None:
+        _weigh_shards(given)
+        return
+    if len(given.embeddings) > 1:
+        raise ConfigError(
+            f"{len(given.embeddings)} files of embeddings are given; several are weighed by "
+            "workers: add --workers N"
+        )
     from debias.pipeline import weigh as weighing
 
+    out = given.out or Path("weights.parquet")
     found = weighing.weigh(
         weighing.Request(
-            embeddings=given.embeddings, labels=given.label, groups=given.attributes,
+            embeddings=Path(given.embeddings[0]), labels=given.label, groups=given.attributes,
             reference=given.reference, elsewhere=given.elsewhere,
             elsewhere_groups=given.elsewhere_groups, ids=given.ids, target=given.target,
             density=given.density,
             dimensions=tuple(listed(given.columns or "")),
             beside=tuple(listed(given.beside or "")), by_order=given.by_order,
-            allow_unjoined=given.allow_unjoined, allow_missing=given.allow_missing, out=given.out,
-            settings={
-                "ess": _share(given.ess), "alpha": given.alpha, "cap": given.cap,
-                "seed": given.seed,
-            },
+            allow_unjoined=given.allow_unjoined, allow_missing=given.allow_missing, out=out,
+            settings={**_settings(given), "seed": given.seed},
         )
     )  # fmt: skip
     if found.by_group is not None:
         console.print(_groups_table(found.by_group))
     for sentence in found.sentences:
         say("* " + sentence)
-    say(f"\nWeights: {given.out} (sample_id, weight with mean 1, probability)")
+    say(f"\nWeights: {out} (sample_id, weight with mean 1, probability)")
     say(f"Picture: {found.picture}")
     say(
         "Next: look at the picture, then give 'weight' to a trainer that takes sample weights, "
         "or draw with debias.WeightedSampler (docs/weigh.md)."
     )
+
+
+def _weigh_shards(given: Weigh) -> None:
+    from debias.pipeline.weigh_shards import weigh_shards
+
+    asked = vars(given)
+    if wrong := [f"--{name.replace('_', '-')}" for name in NOT_OF_SHARDS if asked[name]]:
+        raise ConfigError(
+            f"{', '.join(wrong)}: shards are weighed by their latents alone, towards all regions "
+            "alike; leave that out, or give one file without --workers"
+        )
+    out = given.out or Path("weights")
+    settings = {**_settings(given), "density": given.density or "histogram"}
+    sentences = weigh_shards(
+        given.embeddings, given.workers or "", out, tuple(listed(given.columns or "")), settings
+    )
+    for sentence in sentences:
+        say("* " + sentence)
+    say(f"\nWeights: {out} (NAME.npy beside manifest.json: weights with mean 1, row by row)")
+
+
+def _settings(given: Weigh) -> dict[str, Any]:
+    return {"ess": _share(given.ess), "alpha": given.alpha, "cap": given.cap}
 
 
 def _share(text: str) -> float | str:

@@ -10,10 +10,11 @@ their size is kept; shards are counted anywhere and merged:
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Annotated, ClassVar, Literal
+from functools import partial, reduce
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Real
@@ -42,6 +43,7 @@ COMPONENTS = (
     "every dimension by itself."
 )
 Components = Annotated[int, Field(ge=1)] | Literal["auto"] | None
+Each = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
 
 class HistogramDensity(Settings):
@@ -77,28 +79,43 @@ class HistogramDensity(Settings):
         shards = [shard for shard in shards if shard.total > 0]
         if not shards:
             raise EmptyDatasetError("there is no sample to estimate a density from")
-        projection = self._projection(shards)
-        limits = reduce(Limits.merge, (limits_of(shard, projection) for shard in shards))
+        return self.suited(shards, map, standardise=shards[0].log_var is None)
+
+    def suited(
+        self, shards: Sequence[Any], each: Each, *, standardise: bool = True
+    ) -> "FittedHistogram":
+        """Likewise of shards that may lie elsewhere.
+
+        ``each`` does a piece of work, a function of :class:`Points`, for each of them, like
+        ``map``.
+        """
+        projection = self._projection(shards, each, standardise=standardise)
+        limits = reduce(Limits.merge, each(partial(limits_of, project=projection), shards))
         if not limits.varies.any():
             raise AllDimensionsInactiveError(
-                f"all {len(limits.low)} dimensions are constant over {sum(map(len, shards))} "
+                f"all {len(limits.low)} dimensions are constant over {sum(each(len, shards))} "
                 "samples: there is no density to estimate"
             )
         bins = np.full(len(limits.low), FINE if self.bins == "auto" else self.bins)
         found = FittedHistogram.on(limits, bins, projection)
         if self.bins == "auto":
-            fine = reduce(FittedHistogram.partial_fit, shards, found)
+            fine = reduce(FittedHistogram.merge, each(found.partial_fit, shards))
             found = FittedHistogram.on(limits, np.array([*map(_enough, fine.counts)]), projection)
         return replace(found, spread=self.needs_spread)
 
-    def _projection(self, shards: Sequence[Points]) -> PrincipalComponents | None:
+    def _projection(
+        self, shards: Sequence[Any], each: Each, *, standardise: bool
+    ) -> PrincipalComponents | None:
         if self.components is None:
             return None
         if len(shards) == 1:
-            return PrincipalComponents.fit(shards[0], self.components)
-        limits = reduce(Limits.merge, map(limits_of, shards))
-        moments = reduce(Moments.merge, (Moments.of(shard, limits) for shard in shards))
-        standardise = shards[0].log_var is None
+            fit = partial(PrincipalComponents.fit, components=self.components)
+            return next(iter(each(fit, shards)))
+        limits = reduce(Limits.merge, each(limits_of, shards))
+        # One sum over all pieces in their order: to the last bit that of one array, if shards are
+        # of whole pieces.
+        pieces = chain.from_iterable(each(partial(Moments.pieces, limits=limits), shards))
+        moments = reduce(Moments.merge, pieces)
         return PrincipalComponents.of_moments(moments, self.components, standardise=standardise)
 
 

@@ -4,6 +4,7 @@
 taken chunk by chunk and merge across shards.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -12,11 +13,11 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from debias.density.points import (
+    VALUES_AT_ONCE,
     Limits,
     Points,
     limits_of,
     plain,
-    rows_at_once,
     unit_of,
     with_weight,
 )
@@ -52,9 +53,13 @@ class Moments:
     @staticmethod
     def of(points: Points, limits: Limits) -> "Moments":
         """Moments of some points, at least one with a weight; ``limits`` enclose every shard."""
+        return reduce(Moments.merge, Moments.pieces(points, limits))
+
+    @staticmethod
+    def pieces(points: Points, limits: Limits) -> Iterator["Moments"]:
+        """Moments of each piece of some points, in order."""
         from debias.loops import gather_moments, in_threads
 
-        rows = max(rows_at_once(points), 2 * points.width)  # or the matrices outweigh the rows
         low, span, unit = limits.low, limits.span, unit_of(limits.span)
 
         def of_chunk(chunk: Points) -> Moments:
@@ -65,7 +70,7 @@ class Moments:
             size = span * unit
             return Moments(low, span, chunk.total, mean / size, scatter / np.outer(size, size))
 
-        return reduce(Moments.merge, in_threads(of_chunk, with_weight(points, rows)))
+        return in_threads(of_chunk, with_weight(points, rows_of_moments(points.width)))
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of the points of both, measured with the same limits."""
@@ -142,6 +147,11 @@ class PrincipalComponents:
         directions = np.ascontiguousarray((self.directions / (self.span * unit)[:, None]).T)
         project(plain(z), np.stack([unit, self.low * unit]), directions, self.origin, found)
         return found
+
+
+def rows_of_moments(width: int) -> int:
+    """Rows of a piece: more than elsewhere where the matrices would outweigh them."""
+    return max(1, VALUES_AT_ONCE // max(1, width), 2 * width)
 
 
 def noise_edge(samples: float, dimensions: int) -> float:

@@ -85,6 +85,21 @@ def hired(job: Job) -> Iterator[Hands]:
         yield pool
 
 
+@contextmanager
+def lent(workers: int | str) -> "Iterator[Client]":
+    """Workers that know nothing of a run, to whoever speaks Dask; none is left running.
+
+    Raises:
+        ConfigError: Nobody answers at the address, or the package is not installed.
+    """
+    environment = _environment()
+    client = _client(workers, {})
+    try:
+        yield client
+    finally:
+        _give_back(client, environment)
+
+
 class Pool:
     """Pieces on Dask workers, each as soon as its inputs are there.
 
@@ -97,7 +112,7 @@ class Pool:
         self._name = os.urandom(8).hex()
         self._futures: list[Future] = []
         self._heard, self._told = [TOPIC + self._name, "all"], _Told(job)
-        self._environment = {name: os.environ.get(name) for name in (*THREADS, *LEFT)}
+        self._environment = _environment()
         self._lent = ThreadPoolExecutor(1).submit(
             _client, job.config.workers, dict.fromkeys(self._heard, self._told.hear)
         )
@@ -144,18 +159,7 @@ class Pool:
         for topic in self._heard:
             client.unsubscribe_topic(topic)
         client.cancel(self._futures, force=True)
-        if client.cluster is not None:
-            client.run(atexit.register, os._exit, 0)  # tidying up an interpreter takes seconds
-            client.cluster.close()
-        client.close()
-        self._tidy()
-
-    def _tidy(self) -> None:
-        """What Dask sets for its workers it sets in this process, too, and leaves there."""
-        for name, was in self._environment.items():
-            os.environ.pop(name, None)
-            if was is not None:
-                os.environ[name] = was
+        _give_back(client, self._environment)
 
     def _wait(self, seconds: float) -> None:
         """For trainings that keep how far they are."""
@@ -281,6 +285,25 @@ def _client(workers: int | str, heard: dict[str, Callable[[Any], None]]) -> "Cli
     for topic, hear in heard.items():
         client.subscribe_topic(topic, hear)
     return client
+
+
+def _environment() -> dict[str, str | None]:
+    return {name: os.environ.get(name) for name in (*THREADS, *LEFT)}
+
+
+def _give_back(client: "Client", environment: Mapping[str, str | None]) -> None:
+    """End the workers that were started here.
+
+    What Dask sets for its workers it sets in this process, too, and leaves there.
+    """
+    if client.cluster is not None:
+        client.run(atexit.register, os._exit, 0)  # tidying up an interpreter takes seconds
+        client.cluster.close()
+    client.close()
+    for name, was in environment.items():
+        os.environ.pop(name, None)
+        if was is not None:
+            os.environ[name] = was
 
 
 def _local(workers: int) -> "LocalCluster":

@@ -137,13 +137,13 @@ def read_embeddings(
     except (OSError, ValueError, NotImplementedError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} {unreadable(error)}") from error
     names = [*map(str, table), *(name for one in found or () for name in one.columns)]
-    apart = [name for one in beside for name in _meant(path, one, names)]
+    apart = [name for one in beside for name in named_columns(path, one, names)]
     apart += [name for name in annotated if name in names]
     if columns:
-        asked = dict.fromkeys(name for one in columns for name in _meant(path, one, names))
+        asked = dict.fromkeys(name for one in columns for name in named_columns(path, one, names))
         found = [_asked(path, table, [*asked], apart, found)]
     one, others = _taken(path, table, found, apart)
-    values = _checked(path, one.values)
+    values = as_floats(path, one.values)
     left = table.drop(columns=[*one.columns], errors="ignore")
     if len(left) != len(values):  # what stands beside another array
         left = pd.DataFrame(index=range(len(values)))
@@ -253,7 +253,7 @@ def _id_file(path: Path) -> np.ndarray:
     return np.array(read_bytes(path, errors="strict").decode().splitlines())
 
 
-def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
+def named_columns(path: Path, one: str, names: Sequence[str]) -> list[str]:
     """Columns that a name, a range or a pattern stands for."""
     if path.suffix.lower() == ".npy" and not names:
         raise DataError(
@@ -348,7 +348,7 @@ def _likened(values: Float[np.ndarray, "n k"], table: pd.DataFrame) -> str:
     return f" {what}{others}"
 
 
-def _checked(path: Path, values: np.ndarray | None) -> Float[np.ndarray, "n k"]:
+def as_floats(path: Path, values: np.ndarray | None) -> Float[np.ndarray, "n k"]:
     """As floats: half precision overflows in a sum of squares, whole numbers have no fractions."""
     assert values is not None  # as of all that can be read
     if values.ndim != 2 or not values.size:

@@ -104,7 +104,7 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
     elif elsewhere is not None:
         found = _as_elsewhere(latents, labels, elsewhere, {"ess": ess, "cap": cap}, seed)
     else:
-        estimator = _estimator(density, seed)
+        estimator = estimator_of(density, seed)
         settings = {"ess": ess, "cap": cap, "alpha": alpha}
         found = _tempered(latents, labels, estimator, reference, settings)
     size, effective = len(found.probability), found.effective_sample_size
@@ -180,15 +180,15 @@ def _check_target(target: str, given: Mapping[str, object]) -> None:
             )
 
 
-def _estimator(density: str | DensityEstimator, seed: int) -> DensityEstimator:
+def estimator_of(density: str | DensityEstimator, seed: int) -> DensityEstimator:
     """Settings by name; an estimator that is not in the registry is taken as it is."""
     if not isinstance(density, str) and isinstance(density, DensityEstimator):
         return density
     known: TypeAdapter[Any] = TypeAdapter(Annotated[Any, OneOf("density", DENSITIES)])
-    return seeded(_checked(lambda: known.validate_python(density)), seed)
+    return seeded(checked(lambda: known.validate_python(density)), seed)
 
 
-def _checked(make: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever it makes)
+def checked(make: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever it makes)
     """Settings, or what is wrong with the first of them in one sentence."""
     try:
         return make()
@@ -212,7 +212,7 @@ def _tempered(
     if reference is not None:
         more["estimate_on"] = "latents" if compares(estimator) else "density"
     kind = WEIGHTINGS["latent_rarity" if reference is None else "reference_ratio"]
-    rule = _checked(lambda: kind(**settings, **more))
+    rule = checked(lambda: kind(**settings, **more))
     if not np.isfinite(rule.alpha):
         raise ConfigError(f"alpha must be finite, got {rule.alpha}; ess=1 gives uniform weights")
     if reference is None:
@@ -272,7 +272,7 @@ def _as_elsewhere(
     shares = estimated(scores, np.random.default_rng(seed))
     figures = {"column": "the groups", "images": int(known.sum()), **shares.describe(names)}
     even = even_membership(scores.averaged, scores.held_out[0], scores.codes)
-    rule = _checked(lambda: Elsewhere(allow_degenerate=True, **settings))
+    rule = checked(lambda: Elsewhere(allow_degenerate=True, **settings))
     member, score = rule.balanced(Foreign(even, figures), labels)
     table = TrainingTable(
         sample_ids=latents.sample_ids, labels=labels, score=score, membership=member

@@ -7,9 +7,9 @@ for each of the handful of exponents that are tried.
 import math
 import sys
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ TINY = 1e-150  # its square is still a float
 LARGEST_LOG = math.log(sys.float_info.max)
 
 R = TypeVar("R")
+Score = Float64[np.ndarray, " m"]
 
 
 class TemperedRule(Rule):
@@ -123,17 +124,11 @@ def temper(
         cap: Largest weight, as a multiple of the mean; > 1.
         most: Largest tau; with it the effective sample size may stay larger.
     """
-    whole = _Whole(score, parts, cap)
+    whole = Whole(score, parts, cap)
     if most < math.inf and whole.ess(most * whole.span) >= ess:
         return whole.at(most * whole.span)
-    aim = max(ess, NEARLY * whole.least_ess())
-    found = whole.at(_solve(whole, aim) if aim < 1 else 0.0)
-    reached = float(1 / (len(score) * np.square(found.probability).sum()))
-    if abs(reached - ess) > 0.01 * ess:
-        warnings.warn(
-            f"effective sample size {reached:.3f} instead of {ess:.3f}: {whole.obstacle(ess)}",
-            stacklevel=2,
-        )
+    found = whole.at(whole.solve(ess))
+    whole.warn(ess, float(1 / (len(score) * np.square(found.probability).sum())))
     return found
 
 
@@ -141,39 +136,77 @@ def apply(
     score: Float64[np.ndarray, " n"], parts: Int64[np.ndarray, " n"], *, tau: float, cap: float
 ) -> Tempered:
     """Weights for a given tau; tau = 1 is the published formula."""
-    whole = _Whole(score, parts, cap)
+    whole = Whole(score, parts, cap)
     return whole.at(tau * whole.span)
 
 
-class _Whole:
-    """Weights of all samples as a function of tau.
+@runtime_checkable
+class Scores(Protocol):
+    """Scores of one part, wherever they are kept."""
+
+    def __len__(self) -> int: ...
+
+    def each(self, work: Callable[[Score], R]) -> Iterable[R]:
+        """Results for consecutive pieces, in order."""
+
+    def every(self, step: int) -> Score:
+        """The first, and each that is so many after it."""
+
+    def at_least(self, least: float) -> Score:
+        """Those that are not smaller, in any order."""
+
+
+class Held:
+    """Scores in the memory of this process."""
+
+    def __init__(self, values: Score) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def each(self, work: Callable[[Score], R]) -> Iterable[R]:
+        return _for_each_piece(lambda piece: work(self.values[piece]), len(self))
+
+    def every(self, step: int) -> Score:
+        return self.values[::step]
+
+    def at_least(self, least: float) -> Score:
+        return self.values[self.values >= least] if least > -math.inf else self.values
+
+
+class Tempering:
+    """Where weights stand as a function of tau.
 
     Scores are taken in units of their ``span`` and tau per span: their product cannot overflow.
     """
 
-    def __init__(
-        self, score: Float64[np.ndarray, " n"], parts: Int64[np.ndarray, " n"], cap: float
-    ) -> None:
-        self.score, self.labels, self.cap = score, parts, cap
-        codes = np.flatnonzero(np.bincount(parts))
-        several = len(codes) > 1
-        self.rows = [np.flatnonzero(parts == code) if several else slice(None) for code in codes]
-        self.parts = [_Part(score[rows], cap) for rows in self.rows]
+    def __init__(self, parts: Sequence[Scores], cap: float) -> None:
+        self.cap = cap
+        self.parts = [_Part(scores, cap) for scores in parts]
+        self.size = sum(part.size for part in self.parts)
         self.span = max(part.span for part in self.parts) or 1.0
         for part in self.parts:
             part.per_span = 1 / max(self.span, 4 * sys.float_info.min)
 
-    def at(self, tau: float) -> Tempered:
-        """Weights for a tau per span; each part has its share of the samples."""
-        levels = [part.level(tau) for part in self.parts]
-        found = [part.weights(tau, level) for part, level in zip(self.parts, levels, strict=True)]
-        probability = found[0] if len(found) == 1 else np.empty(len(self.score))
-        for rows, weights in zip(self.rows, found, strict=True):
-            if len(found) > 1:
-                probability[rows] = weights * (len(weights) / len(probability))
-        probability /= probability.sum()
-        plain = min(tau / self.span, sys.float_info.max)
-        return Tempered(probability, plain, sum(level.capped for level in levels))
+    def some(self) -> "Tempering | None":
+        """Of a part of the samples, large enough for a guess; None where these are few."""
+        raise NotImplementedError
+
+    def solve(self, ess: float) -> float:
+        """Tau per span for an effective sample size, or the nearest that can be reached."""
+        aim = max(ess, NEARLY * self.least_ess())
+        return _solve(self, aim) if aim < 1 else 0.0
+
+    def warn(self, ess: float, reached: float) -> None:
+        if abs(reached - ess) > 0.01 * ess:
+            warnings.warn(
+                f"effective sample size {reached:.3f} instead of {ess:.3f}: {self.obstacle(ess)}",
+                stacklevel=3,
+            )
+
+    def tau(self, per_span: float) -> float:
+        return min(per_span / self.span, sys.float_info.max)
 
     def ess(self, tau: float) -> float:
         return self._ess([part.level(tau).square for part in self.parts])
@@ -194,10 +227,40 @@ class _Whole:
     def _ess(self, squares: list[float]) -> float:
         """Kish's, as a share of n, from the sum of squared weights within each part."""
         pairs = zip(self.parts, squares, strict=True)
-        return len(self.score) / sum(part.size**2 * square for part, square in pairs)
+        return self.size / sum(part.size**2 * square for part, square in pairs)
 
 
-class _Level(NamedTuple):
+class Whole(Tempering):
+    """Weights of all samples, in the memory of this process."""
+
+    def __init__(
+        self, score: Float64[np.ndarray, " n"], parts: Int64[np.ndarray, " n"], cap: float
+    ) -> None:
+        self.score, self.labels = score, parts
+        codes = np.flatnonzero(np.bincount(parts))
+        several = len(codes) > 1
+        self.rows = [np.flatnonzero(parts == code) if several else slice(None) for code in codes]
+        super().__init__([Held(score[rows]) for rows in self.rows], cap)
+
+    def some(self) -> "Whole | None":
+        every = len(self.score) // ENOUGH_FOR_A_GUESS
+        if every < 2:
+            return None
+        return Whole(self.score[::every], self.labels[::every], self.cap)
+
+    def at(self, tau: float) -> Tempered:
+        """Weights for a tau per span; each part has its share of the samples."""
+        levels = [part.level(tau) for part in self.parts]
+        found = [part.weights(tau, level) for part, level in zip(self.parts, levels, strict=True)]
+        probability = found[0] if len(found) == 1 else np.empty(len(self.score))
+        for rows, weights in zip(self.rows, found, strict=True):
+            if len(found) > 1:
+                probability[rows] = weights * (len(weights) / len(probability))
+        probability /= probability.sum()
+        return Tempered(probability, self.tau(tau), sum(level.capped for level in levels))
+
+
+class Level(NamedTuple):
     """Where the weights of a part stand at some tau."""
 
     capped: int
@@ -214,12 +277,12 @@ class _Part:
 
     per_span = 1.0
 
-    def __init__(self, score: Float64[np.ndarray, " m"], cap: float) -> None:
-        self.score, self.size, self.limit = score, len(score), cap / len(score)
-        self.top = _largest(score, int(self.size / cap) + 1)
-        self.span = float(self.top[0] - score.min())
+    def __init__(self, scores: Scores, cap: float) -> None:
+        self.scores, self.size, self.limit = scores, len(scores), cap / len(scores)
+        self.top = _largest(scores, int(self.size / cap) + 1)
+        self.span = float(self.top[0] - min(scores.each(np.min)))
 
-    def level(self, tau: float) -> _Level:
+    def level(self, tau: float) -> Level:
         """Cut the largest weights to the cap and give what is cut off to the others in proportion.
 
         As few stand at the cap as leave the next one below it. Beside a capped weight all others
@@ -241,22 +304,22 @@ class _Part:
         scale = free[capped] / total[first]
         square = np.square(weight[first:]).sum() + squared * weight[-1] ** 2
         square = capped * self.limit**2 + square * scale**2
-        return _Level(capped, float(weight[first] * scale), float(square))
+        return Level(capped, float(weight[first] * scale), float(square))
 
-    def weights(self, tau: float, level: _Level) -> Float64[np.ndarray, " m"]:
-        found, limit = np.empty(self.size), math.log(self.limit)
-        reference = math.log(max(level.weight, sys.float_info.min))
-
-        def fill(piece: slice) -> None:
-            out = found[piece]
-            np.subtract(self.score[piece], self.top[level.capped], out=out)
-            out *= self.per_span
-            out *= tau
-            out += reference
-            np.exp(np.minimum(out, limit, out=out), out=out)
-
-        deque(_for_each_piece(fill, self.size), maxlen=0)
+    def weights(self, tau: float, level: Level) -> Float64[np.ndarray, " m"]:
+        """Of all, from the first piece to the last."""
+        found, start = np.empty(self.size), 0
+        for piece in self.scores.each(self.weigher(tau, level)):
+            found[start : start + len(piece)] = piece
+            start += len(piece)
         return found
+
+    def weigher(self, tau: float, level: Level) -> Callable[[Score], Score]:
+        """From scores to weights."""
+        return partial(
+            _weighed, below=self.top[level.capped], rate=(self.per_span, tau),
+            logs=(math.log(max(level.weight, sys.float_info.min)), math.log(self.limit)),
+        )  # fmt: skip
 
     def least_square(self) -> float:
         """Sum of squares for an infinite tau: the largest at the cap, the rest on the next ties."""
@@ -265,32 +328,50 @@ class _Part:
         return above * self.limit**2 + (1 - above * self.limit) ** 2 / self.ties(next_one)
 
     def ties(self, value: float) -> int:
-        return int((self.score == value).sum())
+        return sum(self.scores.each(partial(_ties, value=value)))
 
     def _rest(self, tau: float) -> tuple[float, float]:
         """Sum of weights and of their squares below the top, in units of its last."""
-
-        def sums(piece: slice) -> tuple[float, float]:
-            weight = np.minimum(self.score[piece], self.top[-1])  # each of the top will count 1
-            weight -= self.top[-1]
-            weight *= self.per_span
-            weight *= tau
-            np.exp(weight, out=weight)
-            return float(weight.sum()), float(np.square(weight, out=weight).sum())
-
-        plain, squared = zip(*_for_each_piece(sums, self.size), strict=True)
+        sums = partial(_sums, last=self.top[-1], rate=(self.per_span, tau))
+        plain, squared = zip(*self.scores.each(sums), strict=True)
         return max(sum(plain) - len(self.top), 0.0), max(sum(squared) - len(self.top), 0.0)
 
 
-def _largest(score: Float64[np.ndarray, " m"], count: int) -> Float64[np.ndarray, " count"]:
-    """The largest scores, falling; in a long array a sample tells what most lie safely below."""
-    some = score[:: max(1, len(score) // ENOUGH_FOR_A_GUESS)]
-    wanted = len(some) * count / len(score)
-    safe = len(some) - math.ceil(wanted + 4 * math.sqrt(wanted) + 4)
-    if safe > 0 and len(some) < len(score):
-        above = score[score >= np.partition(some, safe)[safe]]
-        score = above if len(above) >= count else score
-    return np.sort(np.partition(score, len(score) - count)[len(score) - count :])[::-1]
+def _sums(score: Score, last: float, rate: tuple[float, float]) -> tuple[float, float]:
+    weight = np.minimum(score, last)  # each of the top will count 1
+    weight -= last
+    for factor in rate:
+        weight *= factor
+    np.exp(weight, out=weight)
+    return float(weight.sum()), float(np.square(weight, out=weight).sum())
+
+
+def _weighed(
+    score: Score, below: float, rate: tuple[float, float], logs: tuple[float, float]
+) -> Score:
+    weight = np.subtract(score, below)
+    for factor in rate:
+        weight *= factor
+    weight += logs[0]
+    return np.exp(np.minimum(weight, logs[1], out=weight), out=weight)
+
+
+def _ties(score: Score, value: float) -> int:
+    return int((score == value).sum())
+
+
+def _largest(scores: Scores, count: int) -> Score:
+    """The largest scores, falling; where there are many, some tell what most lie safely below."""
+    step = max(1, len(scores) // ENOUGH_FOR_A_GUESS)
+    least = -math.inf
+    if step > 1:
+        some = scores.every(step)
+        wanted = len(some) * count / len(scores)
+        safe = len(some) - math.ceil(wanted + 4 * math.sqrt(wanted) + 4)
+        least = float(np.partition(some, safe)[safe]) if safe > 0 else least
+    above = scores.at_least(least)
+    above = above if len(above) >= count else scores.at_least(-math.inf)
+    return np.sort(np.partition(above, len(above) - count)[len(above) - count :])[::-1]
 
 
 def _for_each_piece(work: Callable[[slice], R], size: int) -> Iterator[R]:
@@ -303,7 +384,7 @@ def _for_each_piece(work: Callable[[slice], R], size: int) -> Iterator[R]:
     return in_threads(work, pieces)
 
 
-def _solve(whole: _Whole, aim: float) -> float:
+def _solve(whole: Tempering, aim: float) -> float:
     """Tau per span for an effective sample size that can be reached, or nearly.
 
     The search starts from the tau of a part of the samples, which is hardly off.
@@ -319,9 +400,8 @@ def _solve(whole: _Whole, aim: float) -> float:
         return known[log_tau]
 
     low, step = 0.0, 1.0
-    every = len(whole.score) // ENOUGH_FOR_A_GUESS
-    some = _Whole(whole.score[::every], whole.labels[::every], whole.cap) if every > 1 else whole
-    if some is not whole and aim > NEARLY * some.least_ess():
+    some = whole.some()
+    if some is not None and aim > NEARLY * some.least_ess():
         low, step = math.log(_solve(some, aim) * (whole.span / some.span)), 0.02
     high = low
     while excess(low) < 0:
