@@ -10,10 +10,9 @@ their size is kept; shards are counted anywhere and merged:
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -31,7 +30,7 @@ from debias.density.points import (
     unit_of,
     with_weight,
 )
-from debias.density.principal import Moments, PrincipalComponents
+from debias.density.principal import Each, PrincipalComponents
 from debias.errors import AllDimensionsInactiveError, EmptyDatasetError, WeightError
 from debias.plugins import Settings
 
@@ -43,7 +42,6 @@ COMPONENTS = (
     "every dimension by itself."
 )
 Components = Annotated[int, Field(ge=1)] | Literal["auto"] | None
-Each = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
 
 class HistogramDensity(Settings):
@@ -82,15 +80,22 @@ class HistogramDensity(Settings):
         return self.suited(shards, map, standardise=shards[0].log_var is None)
 
     def suited(
-        self, shards: Sequence[Any], each: Each, *, standardise: bool = True
+        self,
+        shards: Sequence[Any],
+        each: Each,
+        known: Limits | None = None,
+        *,
+        standardise: bool = True,
     ) -> "FittedHistogram":
-        """Likewise of shards that may lie elsewhere.
+        """Likewise of shards that may lie elsewhere, whose limits may be known.
 
         ``each`` does a piece of work, a function of :class:`Points`, for each of them, like
         ``map``.
         """
-        projection = self._projection(shards, each, standardise=standardise)
-        limits = reduce(Limits.merge, each(partial(limits_of, project=projection), shards))
+        projection = self._projection(shards, each, known, standardise=standardise)
+        limits = known
+        if limits is None or projection is not None:
+            limits = reduce(Limits.merge, each(partial(limits_of, project=projection), shards))
         if not limits.varies.any():
             raise AllDimensionsInactiveError(
                 f"all {len(limits.low)} dimensions are constant over {sum(each(len, shards))} "
@@ -104,19 +109,13 @@ class HistogramDensity(Settings):
         return replace(found, spread=self.needs_spread)
 
     def _projection(
-        self, shards: Sequence[Any], each: Each, *, standardise: bool
+        self, shards: Sequence[Any], each: Each, known: Limits | None, *, standardise: bool
     ) -> PrincipalComponents | None:
         if self.components is None:
             return None
-        if len(shards) == 1:
-            fit = partial(PrincipalComponents.fit, components=self.components)
-            return next(iter(each(fit, shards)))
-        limits = reduce(Limits.merge, each(limits_of, shards))
-        # One sum over all pieces in their order: to the last bit that of one array, if shards are
-        # of whole pieces.
-        pieces = chain.from_iterable(each(partial(Moments.pieces, limits=limits), shards))
-        moments = reduce(Moments.merge, pieces)
-        return PrincipalComponents.of_moments(moments, self.components, standardise=standardise)
+        return PrincipalComponents.of_shards(
+            shards, self.components, each, known, standardise=standardise
+        )
 
 
 class AggregateDensity(HistogramDensity):

@@ -77,7 +77,14 @@ class FittedJoint:
         points = _in_order(z)
         projection = _chosen(points, components)
         w = _whitened(projection, points)
-        model = learn(w)
+        return FittedJoint.about_points(projection, w, learn(w), is_share=is_share)
+
+    @staticmethod
+    def about_points(
+        projection: PrincipalComponents, w: Float64[np.ndarray, "n f"], model: JointModel,
+        *, is_share: bool = False,
+    ) -> "FittedJoint":  # fmt: skip
+        """A model of whitened points, whose range and typical density are kept with it."""
         # Evenly spaced in the canonical order, hence spread over the whole space.
         some = w[:: -(-len(w) // ENOUGH_FOR_A_MEDIAN)]
         typical = float(np.median(model.log_density(some)))

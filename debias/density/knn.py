@@ -10,6 +10,7 @@ from pydantic import Field
 
 from debias.density.joint import Directions, FittedJoint
 from debias.density.points import VALUES_AT_ONCE, Points
+from debias.density.principal import PrincipalComponents
 from debias.plugins import Settings
 
 if TYPE_CHECKING:
@@ -66,9 +67,24 @@ class NeighbourDensity(Settings):
         """See :meth:`FittedJoint.fit`."""
         return FittedJoint.fit(z, self.components, self._learn)
 
+    def held(self, samples: int) -> int:
+        """With how many of the samples each is compared where not with all."""
+        return _held(samples, self._which(samples), self.among or ENOUGH)
+
+    def among_some(
+        self, some: Float[np.ndarray, "m k"], samples: int, projection: PrincipalComponents
+    ) -> FittedJoint:
+        """Fit to evenly drawn ones (see :meth:`held`) of so many samples, which nobody holds."""
+        w = projection(some)
+        model = Neighbours.of(w, self._which(samples), samples, self.among or ENOUGH)
+        return FittedJoint.about_points(projection, w, model)
+
+    def _which(self, samples: int) -> int:
+        wanted = ceil(sqrt(samples)) if self.neighbours == "auto" else self.neighbours
+        return min(wanted, samples - 1)
+
     def _learn(self, w: Float64[np.ndarray, "n f"]) -> "Neighbours":
-        wanted = ceil(sqrt(len(w))) if self.neighbours == "auto" else self.neighbours
-        return Neighbours.around(w, min(wanted, len(w) - 1), self.among or ENOUGH)
+        return Neighbours.around(w, self._which(len(w)), self.among or ENOUGH)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,16 +107,26 @@ class Neighbours:
 
     @staticmethod
     def around(w: Float64[np.ndarray, "n f"], m: int, among: int) -> "Neighbours":
-        from sklearn.neighbors import NearestNeighbors  # seconds that a histogram does not need
-
-        tree, size = w.shape[1] <= TREE_DIRECTIONS, len(w)
-        held = size if tree else min(size, max(among, ceil(LEAST * size / m)))
+        size = len(w)
+        held = size if w.shape[1] <= TREE_DIRECTIONS else _held(size, m, among)
         # Evenly spaced in the canonical order in which the rows come.
         points = w[np.arange(held) * size // held]
+        return Neighbours.of(points, m, size, among, seen=w)
+
+    @staticmethod
+    def of(
+        points: Float64[np.ndarray, "p f"], m: int, size: int, among: int,
+        seen: Float64[np.ndarray, "n f"] | None = None,
+    ) -> "Neighbours":  # fmt: skip
+        """Of so many samples, compared with these; ``seen``: where distances are looked at."""
+        from sklearn.neighbors import NearestNeighbors  # seconds that a histogram does not need
+
+        tree, held = points.shape[1] <= TREE_DIRECTIONS, len(points)
         index = NearestNeighbors(algorithm="kd_tree" if tree else "brute").fit(points)
         nearest = min(max(1, round(m * held / size)), held - 1)
         found = Neighbours(index=index, m=m, nearest=nearest, among=among)
-        distance = found._distance(w[:: ceil(size / SEEN_FOR_TYPICAL)])[0]
+        w = points if seen is None else seen
+        distance = found._distance(w[:: ceil(len(w) / SEEN_FOR_TYPICAL)])[0]
         apart = distance[distance > 0]
         return replace(found, closest=CLOSEST * float(np.median(apart)) if len(apart) else 1.0)
 
@@ -131,6 +157,10 @@ class Neighbours:
             distances.append(np.where(itself, distance[:, m], distance[:, m - 1]))
             others.append(self.index.n_samples_fit_ - itself.astype(float))
         return np.concatenate(distances), np.concatenate(others)
+
+
+def _held(samples: int, m: int, among: int) -> int:
+    return min(samples, max(among, ceil(LEAST * samples / m)))
 
 
 def _log_ball(dimensions: int) -> float:

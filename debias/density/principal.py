@@ -4,10 +4,11 @@
 taken chunk by chunk and merge across shards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from typing import Literal
+from functools import partial, reduce
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -28,6 +29,7 @@ TIED = 1 - 1e-6
 LARGEST_BY_CHANCE = 2.02  # 99 % quantile of the Tracy-Widom law of order 1
 
 Components = int | Literal["auto"]
+Each = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,30 @@ class PrincipalComponents:
         if len(points) < points.width:
             return _of_few(points, limits, components, standardise=standardise)
         moments = Moments.of(points, limits)
+        return PrincipalComponents.of_moments(moments, components, standardise=standardise)
+
+    @staticmethod
+    def of_shards(
+        shards: Sequence[Any],
+        components: Components,
+        each: Each,
+        known: Limits | None = None,
+        *,
+        standardise: bool = True,
+    ) -> "PrincipalComponents":
+        """Fit to shards, whose limits may be known.
+
+        ``each`` does a piece of work, a function of :class:`Points`, for each of them, like
+        ``map``.
+        """
+        if len(shards) == 1:
+            fit = partial(PrincipalComponents.fit, components=components)
+            return next(iter(each(fit, shards)))
+        limits = known or reduce(Limits.merge, each(limits_of, shards))
+        # One sum over all pieces in their order: to the last bit that of one array, if shards are
+        # of whole pieces.
+        pieces = chain.from_iterable(each(partial(Moments.pieces, limits=limits), shards))
+        moments = reduce(Moments.merge, pieces)
         return PrincipalComponents.of_moments(moments, components, standardise=standardise)
 
     @staticmethod

@@ -45,7 +45,7 @@ def _sentences(found: ShardWeights) -> list[str]:
     about, width, count = found.origin, found.shards[0].width, len(found.shards)
     dropped = len(about["dropped_dimensions"])
     left_out = f" ({dropped} constant, left out)" if dropped else ""
-    (directions,) = about["factors"]
+    (directions,) = about.get("directions", about.get("factors"))
     return [
         f"{len(found):,} samples in {count:,} shard{'s' * (count != 1)}, {width:,} "
         f"dimension{'s' * (width != 1)}{left_out}.",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from distributed import Future as Future
 
 Work = Callable[[Any], Any]
+T = TypeVar("T")
 Columns = Int64[np.ndarray, " k"] | None
 LACKING = (
     "shards are weighed by Dask: give client=distributed.Client(...), or start one before; "
@@ -49,15 +50,26 @@ class Crew:
     def size(self) -> int:
         return max(1, sum(self.client.nthreads().values()))
 
-    def begin(self, work: Work, blocks: Sequence[Any]) -> "list[Future]":
+    def begin(self, work: "Work | Future", blocks: Sequence[Any]) -> "list[Future]":
         """A function of an array done for each block: a span, a future, or one of a Dask array."""
         if blocks and hasattr(blocks[0], "dask"):
-            return self.client.compute([later(_on, work, block) for block in blocks])
-        return self.client.map(partial(_on, work), blocks, pure=False)
+            return self.client.compute([later(_on, block, work) for block in blocks])
+        return self.client.map(_on, blocks, work=work, pure=False)
+
+    def shared(self, work: Work) -> "Future":
+        """Work that holds much, which every worker gets once; a task, so it outlives a worker."""
+        return self.client.submit(_itself, work, pure=False)
 
     def each(self, work: Work, blocks: Sequence[Any]) -> Iterator[Any]:
         """What it finds, in order."""
         return results(self.begin(work, blocks))
+
+    def rows(
+        self, blocks: Sequence[Any], rows: Sequence[Int64[np.ndarray, " _"]]
+    ) -> Float[np.ndarray, "m k"]:
+        """Some rows of each block, in this memory."""
+        begun = [later(_rows, block, own) for block, own in zip(blocks, rows, strict=True)]
+        return np.concatenate([*results(self.client.compute(begun))])
 
     def each_points(self, work: Work, blocks: Sequence[Any]) -> Iterator[Any]:
         """Likewise of a function of points."""
@@ -95,13 +107,23 @@ def results(futures: "list[Future]") -> Iterator[Any]:
             ) from error
 
 
-def _on(work: Work, block: Any) -> Any:  # noqa: ANN401
+def _itself(value: T) -> T:
+    return value
+
+
+def _on(block: Any, work: Work) -> Any:  # noqa: ANN401
     """In a worker."""
     from debias.loops import one_thread
 
     with one_thread():
         found = work(block.read() if isinstance(block, Span) else block)
         return [*found] if isinstance(found, Iterator) else found
+
+
+def _rows(
+    block: Span | Float[np.ndarray, "n k"], rows: Int64[np.ndarray, " m"]
+) -> Float[np.ndarray, "m k"]:
+    return (block.read() if isinstance(block, Span) else block)[rows]
 
 
 def _of_points(work: Work, array: Float[np.ndarray, "m k"]) -> Any:  # noqa: ANN401

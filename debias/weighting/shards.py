@@ -9,7 +9,7 @@ changes weights by about 1e-15 of their size.
 
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import accumulate
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from debias.density import HistogramDensity, Points
+from debias.density import FittedDensity, HistogramDensity, NeighbourDensity, Points
 from debias.density.histogram import FittedHistogram
 from debias.density.points import Limits, limits_of
-from debias.density.principal import rows_of_moments
+from debias.density.principal import PrincipalComponents, rows_of_moments
 from debias.errors import (
     AllDimensionsInactiveError,
     ConfigError,
@@ -100,7 +100,13 @@ class ShardWeights:
         Raises:
             StorageError: It is there already, or cannot be written.
             WorkerError: A worker was lost again and again.
+            ConfigError: They are weights of a Dask array.
         """
+        if not self.shards:
+            raise ConfigError(
+                "these are weights of a Dask array, which has no shards to name files after; write "
+                "them by Dask: dask.array.to_npy_stack(folder, found.weight)"
+            )
         if folder.exists():
             raise StorageError(f"{folder.absolute()} is there already; choose another place")
         sizes = tuple(shard.rows for shard in self.shards)
@@ -118,7 +124,7 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
     *,
     client: "Client | None" = None,
     columns: Sequence[str] = (),
-    density: str | HistogramDensity = "histogram",
+    density: str | HistogramDensity | NeighbourDensity = "histogram",
     ess: float | Literal["published"] = 0.5,
     alpha: float = 0.01,
     cap: float = 20.0,
@@ -133,7 +139,8 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
             ``.parquet`` or ``.zarr`` files, folders of them, patterns, which every worker sees.
         client: Of the cluster that does the work; None for the one that was last started.
         columns: Of Parquet shards, the dimensions; empty for what looks like an embedding.
-        density: ``histogram`` or settings of it.
+        density: ``histogram``, ``knn`` or settings of one. Neighbours are looked for among evenly
+            drawn samples, which are others than of one array: weights are then nearly the same.
         ess: As for :func:`debias.latent_weights`, and so are ``alpha`` and ``cap``.
         alpha: Smoothing.
         cap: Largest weight.
@@ -145,10 +152,11 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
         WorkerError: A worker was lost again and again.
     """
     estimator = estimator_of(density, 0)
-    if type(estimator) is not HistogramDensity:
+    fit = FITS.get(type(estimator))
+    if fit is None:
         raise ConfigError(
-            f"over shards the density is 'histogram', got {estimator.name!r}: the others need all "
-            "points in one memory"
+            f"over shards the density is 'histogram' or 'knn', got {estimator.name!r}: the others "
+            "need all points in one memory"
         )
     rule = checked(lambda: LatentRarity(ess=ess, alpha=alpha, cap=cap, allow_degenerate=True))
     if not np.isfinite(rule.alpha):
@@ -157,9 +165,9 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
     if source.size < 2:
         raise DataError("there is 1 row of latents: nothing to compare it with; give at least 2")
     crew = Crew(current_client() if client is None else client)
-    blocks, dropped = _active(source, crew)
-    fitted = _fitted(estimator, blocks, crew)
-    scored = crew.begin(partial(_score, fitted, rule.alpha), blocks)
+    blocks, limits, dropped = _active(source, crew)
+    fitted = fit(estimator, blocks, limits, crew)
+    scored = crew.begin(crew.shared(partial(_score, fitted, rule.alpha)), blocks)
     scores = _Scores(crew, scored, [*crew.each(len, scored)])
     found = _Tempered.of(_Tempering(scores, rule.cap), rule.ess)
     about = {name: [value] for name, value in fitted.about.items()}
@@ -192,8 +200,13 @@ def _look(array: Float[np.ndarray, "m k"]) -> _Seen:
     return _Seen(limits_of(Points(mean=array)), len(array), len(bad), first)
 
 
-def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]:
-    """Blocks of the columns that vary, and which do not; a DataError for rows with a gap."""
+def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], Limits, list[int]]:
+    """Blocks of the columns that vary, their limits, and which columns do not.
+
+    Raises:
+        NonFiniteLatentError: Of some rows, of which the first is named.
+        AllDimensionsInactiveError: None varies.
+    """
     blocks = source.blocks(_rows(source.size, source.width, crew.size))
     seen = [*crew.each(_look, blocks)]
     if bad := sum(one.bad for one in seen):
@@ -202,7 +215,8 @@ def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]
         raise NonFiniteLatentError(
             f"{bad} of {source.size} latents are not finite, first {source.place(row)}"
         )
-    varies = reduce(Limits.merge, (one.limits for one in seen)).varies
+    limits = reduce(Limits.merge, (one.limits for one in seen))
+    varies = limits.varies
     if not varies.any():
         raise AllDimensionsInactiveError(
             f"none of {len(varies)} latent dimensions varies over the {source.size} samples: there "
@@ -210,8 +224,9 @@ def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]
         )
     if not varies.all():
         columns = np.flatnonzero(varies)
+        limits = Limits(low=limits.low[columns], high=limits.high[columns])
         blocks = source.blocks(_rows(source.size, len(columns), crew.size), columns)
-    return blocks, np.flatnonzero(~varies).tolist()
+    return blocks, limits, np.flatnonzero(~varies).tolist()
 
 
 def _rows(size: int, width: int, workers: int) -> int:
@@ -221,12 +236,36 @@ def _rows(size: int, width: int, workers: int) -> int:
     return piece * max(1, min(most, wanted))
 
 
-def _fitted(density: HistogramDensity, blocks: Sequence[Any], crew: Crew) -> FittedHistogram:
-    empty = density.suited(blocks, crew.each_points)
+def _histogram(
+    density: HistogramDensity, blocks: Sequence[Any], limits: Limits, crew: Crew
+) -> FittedDensity:
+    empty = density.suited(blocks, crew.each_points, limits)
     return reduce(FittedHistogram.merge, crew.each_points(empty.partial_fit, blocks))
 
 
-def _score(fitted: FittedHistogram, alpha: float, array: Float[np.ndarray, "m k"]) -> Score:
+def _neighbours(
+    density: NeighbourDensity, blocks: Sequence[Any], limits: Limits, crew: Crew
+) -> FittedDensity:
+    """Compared with samples evenly spaced in the order of the shards, beyond 5 directions or not.
+
+    One array is read in an order of its own, so that other samples stand for all.
+    """
+    projection = PrincipalComponents.of_shards(blocks, density.components, crew.each_points, limits)
+    ends = [*accumulate(crew.each(len, blocks), initial=0)]
+    size, held = ends[-1], density.held(ends[-1])
+    rows = np.arange(held) * size // held
+    mine = np.split(rows, np.searchsorted(rows, ends[1:-1]))
+    some = crew.rows(blocks, [own - start for own, start in zip(mine, ends, strict=False)])
+    return density.among_some(some, size, projection)
+
+
+FITS: Mapping[type, Callable[..., FittedDensity]] = {
+    HistogramDensity: _histogram,
+    NeighbourDensity: _neighbours,
+}
+
+
+def _score(fitted: FittedDensity, alpha: float, array: Float[np.ndarray, "m k"]) -> Score:
     return fitted.log_rarity(array, alpha=alpha)
 
 

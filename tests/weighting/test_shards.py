@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from scipy.stats import spearmanr
 
 import debias
-from debias.density import HistogramDensity, Points
+from debias.density import HistogramDensity, NeighbourDensity, Points
 from debias.density.histogram import FittedHistogram
+from debias.density.points import Limits, limits_of
 from debias.errors import ConfigError, DataError, NonFiniteLatentError, StorageError, WeightError
 from debias.storage.sealed import is_sealed, read_manifest, verify
 from debias.weighting import blocks, shards
@@ -94,7 +96,8 @@ def test_counts_and_directions_are_those_of_one_process_to_the_last_bit(client, 
     columns = np.arange(1, WIDTH)
     lies = source.blocks(2 * shards.rows_of_moments(WIDTH - 1), columns)
     assert len(lies) == 5
-    empty = density.suited(lies, crew.each_points)
+    limits = reduce(Limits.merge, crew.each_points(limits_of, lies))
+    empty = density.suited(lies, crew.each_points, limits)
     found = reduce(FittedHistogram.merge, crew.each_points(empty.partial_fit, lies))
     whole = density.fit(Points(mean=z, columns=columns))
     assert [*map(len, found.counts)] == [*map(len, whole.counts)]
@@ -120,12 +123,27 @@ def test_a_dask_array_of_any_chunks_and_parquet_shards(client, z, tmp_path):
     array = da.concatenate([da.from_array(part, chunks=(9000, 10)) for part in np.split(few, 7)])
     found = debias.shard_weights(array, client=client)
     assert relative(found.weight.compute(scheduler=client), expected) < 1e-12
+    with pytest.raises(ConfigError, match="to_npy_stack"):
+        found.save(tmp_path / "weights")
     for number, part in enumerate(np.split(few, [30_000])):
         table = pd.DataFrame(part, columns=[f"e{column}" for column in range(WIDTH)])
         table["name"] = [f"face{row}" for row in range(len(part))]
         table.to_parquet(tmp_path / f"p{number}.parquet", row_group_size=7000)
     found = debias.shard_weights(f"{tmp_path}/p*.parquet", client=client)
     assert relative(found.weight.compute(scheduler=client), expected) < 1e-12
+
+
+def test_neighbours_are_nearly_those_of_one_process(client, z, folder, tmp_path):
+    """Of both, 3,000 evenly drawn samples stand for all 80,000, but not the same ones."""
+    density, few = NeighbourDensity(components=6, among=3000, neighbours=2000), z[:80_000]
+    for number, part in enumerate(np.split(few, [30_000])):
+        np.save(tmp_path / f"{number}.npy", part)
+    found = debias.shard_weights(tmp_path, client=client, density=density)
+    expected = debias.latent_weights(few, density=density)
+    assert found.origin["compared_with"] == expected.origin["compared_with"] == [3000]
+    weight = found.weight.compute(scheduler=client)
+    assert spearmanr(weight, expected.weight).statistic > 0.95
+    assert found.ess == pytest.approx(0.5, rel=1e-6)
 
 
 def test_draws_go_by_the_weights(client, folder):
@@ -202,8 +220,8 @@ def test_what_cannot_be_used_is_named(client, z, tmp_path):
     array = da.from_array(z[:50])
     with pytest.raises(DataError, match="compute_chunk_sizes"):
         debias.shard_weights(array[array[:, 1] > 0], client=client)
-    with pytest.raises(ConfigError, match="histogram"):
-        debias.shard_weights(first, client=client, density="knn")
+    with pytest.raises(ConfigError, match="'histogram' or 'knn', got 'mixture'"):
+        debias.shard_weights(first, client=client, density="mixture")
     with pytest.raises(ConfigError, match="alpha"):
         debias.shard_weights(first, client=client, alpha=float("inf"))
     with pytest.raises(ConfigError, match="client="):
