@@ -157,13 +157,14 @@ def _expanded(address: str) -> list[str]:
         elif path.rstrip("/").endswith(".zarr") or not system.isdir(path):
             if not system.exists(path):
                 raise DataError(f"the shards {address} do not exist; correct the address")
-            return [address.rstrip("/")]
+            found = [path.rstrip("/")]
         else:
             names = (one.rstrip("/") for one in system.ls(path, detail=False))
             found = [one for one in names if not _is_hidden(one) and one.endswith((*_KINDS,))]
     if not found:
         raise DataError(f"{address} holds no shard ({', '.join(_KINDS)}); correct the address")
-    local = system.protocol == "file" or "file" in system.protocol
+    # Absolute: a worker may be at home in another folder.
+    local = "file" in system.protocol
     return sorted(one if local else system.unstrip_protocol(one) for one in found)
 
 

@@ -100,7 +100,13 @@ class ShardWeights:
         Raises:
             StorageError: It is there already, or cannot be written.
             WorkerError: A worker was lost again and again.
+            ConfigError: They are weights of a Dask array.
         """
+        if not self.shards:
+            raise ConfigError(
+                "these are weights of a Dask array, which has no shards to name files after; write "
+                "them by Dask: dask.array.to_npy_stack(folder, found.weight)"
+            )
         if folder.exists():
             raise StorageError(f"{folder.absolute()} is there already; choose another place")
         sizes = tuple(shard.rows for shard in self.shards)

@@ -123,6 +123,8 @@ def test_a_dask_array_of_any_chunks_and_parquet_shards(client, z, tmp_path):
     array = da.concatenate([da.from_array(part, chunks=(9000, 10)) for part in np.split(few, 7)])
     found = debias.shard_weights(array, client=client)
     assert relative(found.weight.compute(scheduler=client), expected) < 1e-12
+    with pytest.raises(ConfigError, match="to_npy_stack"):
+        found.save(tmp_path / "weights")
     for number, part in enumerate(np.split(few, [30_000])):
         table = pd.DataFrame(part, columns=[f"e{column}" for column in range(WIDTH)])
         table["name"] = [f"face{row}" for row in range(len(part))]

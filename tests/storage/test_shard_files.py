@@ -33,6 +33,12 @@ def test_shards_come_by_name_from_a_folder_a_pattern_or_a_list(folder):
     np.testing.assert_array_equal(np.concatenate(rows(shards, 50)), Z)
 
 
+def test_addresses_are_absolute(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for given in (".", "a.npy", "*.npy"):
+        assert find_shards([given])[0].address == str(folder / "a.npy")
+
+
 @pytest.mark.parametrize("at_once", [1, 7, 8, 49, 50, 1000])
 def test_spans_hold_every_row_once_in_order(folder, at_once):
     shards = find_shards([folder / "b.npy", folder / "a.npy", folder / "c.npy"])
