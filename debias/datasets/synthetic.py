@@ -131,7 +131,8 @@ class Population(Settings):
     def sample(self, n: int, generator: np.random.Generator) -> pd.DataFrame:
         """Draw the factors of ``n`` faces independently of each other."""
         mixing = np.linalg.cholesky(_correlation(self.correlations))
-        normal = generator.standard_normal((n, len(SAMPLED))) @ mixing.T
+        # A product of matrices rounds by the number of threads, and would change content keys.
+        normal = np.einsum("nj,kj->nk", generator.standard_normal((n, len(SAMPLED))), mixing)
         knots = {name: np.array(given).T for name, given in self._marginals().items()}
         columns = {
             name: np.interp(ndtr(column), *knots[name])

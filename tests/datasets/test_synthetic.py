@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from threadpoolctl import threadpool_limits
 
 from debias.datasets import drawing
 from debias.datasets.portrait import FACTORS
@@ -180,6 +181,16 @@ def test_shares_are_realised():
         spread = np.sqrt(share * (1 - share) / len(having))
         assert having.mean() == pytest.approx(share, abs=4 * spread)
     assert (factors["beard"][words["presentation"] == "feminine"] == 0).all()
+
+
+def test_faces_do_not_depend_on_the_number_of_threads():
+    """Their content keys would, and nothing made before would be found."""
+    made = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            made.append(Population().sample(5_000, np.random.default_rng(0)))
+    pd.testing.assert_frame_equal(made[0], made[1], check_exact=True)
+    pd.testing.assert_frame_equal(made[0], made[2], check_exact=True)
 
 
 def test_correlations_are_realised():
