@@ -129,6 +129,10 @@ def _weigh_shards(given: Weigh) -> None:
     for sentence in sentences:
         say("* " + sentence)
     say(f"\nWeights: {out} (NAME.npy beside manifest.json: weights with mean 1, row by row)")
+    say(
+        "Next: give each shard's weights to the trainer that reads it, or draw row numbers of all "
+        "with debias.shard_weights(...).draw (docs/weigh.md)."
+    )
 
 
 def _settings(given: Weigh) -> dict[str, Any]:
