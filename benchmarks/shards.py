@@ -115,6 +115,7 @@ def measured(folder: Path, turns: int) -> dict[str, object]:
     pairs = zip(seconds["one_worker"], seconds["two_workers"], strict=True)
     return {
         "seconds": {name: round(statistics.median(times), 2) for name, times in seconds.items()},
+        "of_each_turn": {name: [round(one, 2) for one in times] for name, times in seconds.items()},
         "efficiency": round(statistics.median(one / (2 * two) for one, two in pairs), 3),
         "start": started,
         "peak_mib": {name: round(most / 2**20) for name, most in most.items()},
