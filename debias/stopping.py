@@ -23,11 +23,12 @@ class Stopped(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
 
-    def leave(self) -> NoReturn:
-        """End the process now: all is closed, and tidying up the interpreter can take 10 s."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(self.exit_code)
+
+def end_now(code: int) -> NoReturn:
+    """End the process now: all is closed, and tidying up the interpreter can take 10 s."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class _Asked:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from debias.errors import PipelineError, memory_explained
-from debias.stopping import Stopped, stoppable
+from debias.stopping import Stopped, end_now, stoppable
 from debias.storage.files import amount
 
 if TYPE_CHECKING:
@@ -120,5 +120,5 @@ def explained() -> Iterator[None]:
             "run the same command again to go on."
         )
         if isinstance(error, Stopped):
-            error.leave()
+            end_now(error.exit_code)
         raise typer.Exit(130) from error

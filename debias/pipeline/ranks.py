@@ -4,7 +4,6 @@ The first of them walks the plan as if it were alone: it finds, seals, tracks an
 wait, and build with it what is trained; what they make of it is left to it.
 """
 
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from debias.errors import ConfigError, PipelineError, WorkerError, memory_explained
 from debias.processes import several
-from debias.stopping import Stopped
+from debias.stopping import Stopped, end_now
 from debias.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -77,7 +76,10 @@ def refuse_workers(workers: int | str) -> None:
 
 
 def _help(team: "Team") -> None:
-    """Do every piece of work with the one who leads, and say nothing but why it cannot be done."""
+    """Do every piece of work with the one who leads, and say nothing but why it cannot be done.
+
+    Who cannot leaves at once: an interpreter that tidies up while its messages break is aborted.
+    """
     from debias.pipeline import plans  # noqa: F401 (seconds, for which no piece shall wait)
     from debias.training import parallel
     from debias.training.checkpoint import checkpoints
@@ -89,14 +91,14 @@ def _help(team: "Team") -> None:
             with memory_explained(), parallel.training(team), checkpoints(None):
                 build(work, Tracker())
     except WorkerError:  # another one is gone: who leads says so
-        sys.exit(WorkerError.exit_code)
+        end_now(WorkerError.exit_code)
     except Stopped as error:
         team.tell(STOPPED)
-        error.leave()
+        end_now(error.exit_code)
     except PipelineError as error:
         team.tell(f"{type(error).__name__}: {error}")
-        sys.exit(error.exit_code)
+        end_now(error.exit_code)
     except Exception as error:
         traceback.print_exc()
         team.tell(f"{type(error).__name__}: {error}")
-        sys.exit(1)
+        end_now(1)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 
 import psutil
@@ -250,6 +250,35 @@ def test_ctrl_c_ends_all_workers_within_seconds_and_the_rest_is_made_later(tmp_p
     psutil.wait_procs(below, timeout=5)
     assert not [one for one in below if one.is_running() and one.status() != "zombie"]
     assert list((tmp_path / "out" / "run" / "classifier").glob("*checkpoint*"))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_cancelled_at_any_time_is_finished_by_the_same_command(tmp_path, undisturbed):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(load_tree()))
+    chance, longest, cancelled, expected = random.Random(0), 25.0, 0, made(undisturbed)
+    for number in itertools.count():
+        out = tmp_path / str(number)
+        command = [sys.executable, "-m", "debias", "run", str(recipe), "--workers", "2", "--out",
+                   str(out / "run")]  # fmt: skip
+        given = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.DEVNULL}
+        begun = time.monotonic()
+        process = subprocess.Popen(command, start_new_session=True, **given)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0, longest))
+        if process.poll() is None:
+            below = psutil.Process(process.pid).children(recursive=True)
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(30) in {130, -signal.SIGINT}  # the second before it has begun
+            psutil.wait_procs(below, timeout=5)
+            assert not [one for one in below if one.is_running() and one.status() != "zombie"]
+            subprocess.run(command, check=True, **given)
+            cancelled += 1
+        assert process.returncode in {0, 130, -signal.SIGINT}
+        longest = min(longest, time.monotonic() - begun)
+        assert made(out) == expected
+        if cancelled >= max(1, KILLS // 2):
+            break
 
 
 def load_tree(*more):
