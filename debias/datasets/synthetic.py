@@ -13,6 +13,7 @@ has the opposite contrast and has to be learned from dark-skinned faces.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -213,7 +214,8 @@ class SyntheticFaces(Settings):
         faces = pd.concat(drawn, ignore_index=True)
         samples = pd.concat([faces[["split"]], annotations(faces), faces[list(FACTORS)]], axis=1)
         samples.insert(0, "sample_id", [f"synthetic-{row:06d}" for row in range(len(samples))])
-        content = f"{self.model_dump_json()}/{seed}/{RENDERER_VERSION}"
+        settings = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        content = f"{settings}/{seed}/{RENDERER_VERSION}"
         fingerprint = hashlib.sha256(content.encode()).hexdigest()
         return Collection(samples=samples, draw=render, fingerprint=fingerprint, distinct=True)
 

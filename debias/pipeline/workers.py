@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from uuid import uuid4
 
@@ -151,6 +152,8 @@ class Pool:
             ) from error
 
     def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
+        if kind is not None and self._lent.exception() is not None:
+            return  # nobody was hired, and what ends the block says more
         client = self._lent.result()
         if kind is not None:
             client.run(_ask, self._name)
@@ -323,11 +326,26 @@ def _local(workers: int) -> "LocalCluster":
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, each),
         "distributed.scheduler.http.routes": [],  # nothing to be read without the certificate
     })  # fmt: skip
-    return LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, security=True,
-        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        silence_logs=logging.CRITICAL, preload=["debias.pipeline.workers"],
-    )  # fmt: skip
+    with _deaf():
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, security=True,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            silence_logs=logging.CRITICAL, preload=["debias.pipeline.workers"],
+        )  # fmt: skip
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Who is started in the block, or by whoever is, hears no signal until it says otherwise.
+
+    Ctrl-C in a terminal reaches workers as well, who could not ignore it while they start.
+    """
+    resource_tracker.ensure_running()  # by whose start the thread that does it would hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _quiet() -> None:
@@ -341,6 +359,7 @@ def dask_setup(worker: object) -> None:
     _quiet()
     for one in stopping.SIGNALS:
         signal.signal(one, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping.SIGNALS)
 
 
 def _ask(name: str) -> None:

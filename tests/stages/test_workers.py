@@ -261,7 +261,8 @@ def test_a_run_that_is_cancelled_at_any_time_is_finished_by_the_same_command(tmp
         out = tmp_path / str(number)
         command = [sys.executable, "-m", "debias", "run", str(recipe), "--workers", "2", "--out",
                    str(out / "run")]  # fmt: skip
-        given = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.DEVNULL}
+        told = tmp_path / f"{number}.txt"
+        given = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": told.open("w")}
         begun = time.monotonic()
         process = subprocess.Popen(command, start_new_session=True, **given)
         with suppress(subprocess.TimeoutExpired):
@@ -269,7 +270,8 @@ def test_a_run_that_is_cancelled_at_any_time_is_finished_by_the_same_command(tmp
         if process.poll() is None:
             below = psutil.Process(process.pid).children(recursive=True)
             os.killpg(process.pid, signal.SIGINT)
-            assert process.wait(30) in {130, -signal.SIGINT}  # the second before it has begun
+            # The second before it has begun.
+            assert process.wait(30) in {130, -signal.SIGINT}, told.read_text()
             psutil.wait_procs(below, timeout=5)
             assert not [one for one in below if one.is_running() and one.status() != "zombie"]
             subprocess.run(command, check=True, **given)
