@@ -264,6 +264,14 @@ def test_the_fingerprint_follows_settings_and_seed():
     pd.testing.assert_frame_equal(data.collect(1).samples, again.samples)
     assert data.collect(1).fingerprint == again.fingerprint
     assert again.fingerprint != other.fingerprint
+    ways = {"smile,yaw": 0.2, "skin_tone,roll": 0.1}
+    turned = dict(reversed(ways.items()))
+    one, same = (
+        data.model_copy(update={"population": Population(correlations=each)}).collect(1)
+        for each in (ways, turned)
+    )
+    assert one.fingerprint == same.fingerprint != again.fingerprint
+    pd.testing.assert_frame_equal(one.samples, same.samples)
     larger = data.model_copy(update={"n_train": 24})
     assert larger.collect(1).fingerprint != again.fingerprint
     # The other splits stay as they are when one grows.
