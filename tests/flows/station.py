@@ -62,7 +62,8 @@ class Station:
 
     def start(self, command, name):
         process = servers.start(command, self.env, self.folder / f"{name}.log")
-        self.stack.callback(servers.stop, process)
+        # `debias schedule` gives its own worker the usual patience, and must outlive that.
+        self.stack.callback(servers.stop, process, 30.0)
         self.processes[name] = process
         return process
 
